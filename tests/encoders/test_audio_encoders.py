@@ -106,7 +106,7 @@ def test_a_named_record_of_kind_audio_is_a_folder_of_transformers(
 
     named = WeightRecord("tiny-whisper", "audio", "MIT", "Whisper", "0" * 64, "model.safetensors", 1, "w==1", "model")
     monkeypatch.setitem(RECORDS._records, "tiny-whisper", named)
-    monkeypatch.setattr("plait.encoders.load.locate", lambda name: folders["whisper"])
+    monkeypatch.setattr("plait.encoders.sources.locate", lambda name: folders["whisper"])
     encoder, _ = load_encoder("tiny-whisper", "audio")
     assert encoder.reference == "tiny-whisper" and encoder.vector_dim == 16
     with pytest.raises(ValueError, match="encodes audio, not text"):

@@ -16,7 +16,7 @@ from tiny_architectures import ARCHITECTURES
 
 from fixtures.media import encoded
 from plait.encoders import load_encoder
-from plait.encoders.load import read_library_processor
+from plait.encoders.sources import read_library_processor
 from plait.weights.quiet import quiet_transformers
 
 NAMES = ("bert", "gpt2", "vit", "vit-unnormalised", "mobilevit", "whisper", "clap", "blip", "siglip", "siglip2")
@@ -45,7 +45,7 @@ def test_a_wrong_kind_of_model_is_refused(name: str, kind: str, words: str, fold
 
 
 def test_names_of_torchvision_are_refused_before_weights_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plait.encoders.load.locate", lambda name: pytest.fail("weights were looked for"))
+    monkeypatch.setattr("plait.encoders.sources.locate", lambda name: pytest.fail("weights were looked for"))
     for name in ("vit_b_16", "swin_t", "maxvit_t", "nothing"):
         with pytest.raises(ValueError, match="not a CNN that Plait can cut|knows no model"):
             load_encoder(f"torchvision:{name}", "image")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded, Encoder
+from plait.files import file_sha256
 from plait.weights.known_files import KnownFiles
 
 _READING = threading.RLock()  # threads of a server may ask at once
@@ -145,7 +147,7 @@ def deferred_encoder(key: str, places: list[Path], fingerprint: str, read: Calla
     Raises:
         ValueError: Of ``read``.
     """
-    known = KnownFiles("encoders", key, _files(places), LIBRARIES)
+    known = KnownFiles("encoders", key, partial(_hashes, places), LIBRARIES)
     facts = known.facts()
     if facts is not None and set(facts) == set(FACTS) and facts["fingerprint"] == fingerprint:
         return DeferredEncoder(facts, read)
@@ -156,7 +158,7 @@ def deferred_encoder(key: str, places: list[Path], fingerprint: str, read: Calla
     return encoder
 
 
-def _files(places: list[Path]) -> dict[str, Path]:
-    """Every file by its path."""
+def _hashes(places: list[Path]) -> dict[str, str]:
+    """sha256 of every file by its path."""
     files = [f for place in places for f in (sorted(place.rglob("*")) if place.is_dir() else [place]) if f.is_file()]
-    return {str(file.absolute()): file for file in files}
+    return {str(file.absolute()): file_sha256(file) for file in files}

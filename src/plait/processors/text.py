@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import tempfile
+import threading
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from plait.weights.known_files import KnownFiles
 
 logger = logging.getLogger(__name__)
 TOKENIZER_FOLDER = "tokenizer"
+_READING = threading.RLock()  # threads of a server may ask at once
 COUNTED_AT_ONCE = 1024  # texts, so that a large table is not held twice as ids
 
 
@@ -64,20 +67,25 @@ class TextProcessor:
         self.cleaning, self.spelling = cleaning, spelling
         self.spell = SPELLINGS.get(spelling)
         self.num_truncated = 0
+        self.held: dict[str, bytes] = {}  # files of a tokenizer that is not read yet
 
     @cached_property
     def tokenizer(self) -> Any:
-        """The tokenizer, read when it is needed.
+        """The tokenizer; of a model that was opened, made when it is needed, of the files of then."""
+        with _READING:
+            if "tokenizer" not in vars(self):  # else another thread was first
+                vars(self)["tokenizer"] = self._made_of_held() if self.held else _read_tokenizer(self.folder)
+                self.held = {}
+        return vars(self)["tokenizer"]
 
-        Raises:
-            ValueError: It cannot be read, or its files are no longer those of the processor.
-        """
-        read = _read_tokenizer(self.folder)
-        known = vars(self).get("tokenizer_sha256")
-        if known is not None and tokenizer_sha256(read) != known:
-            raise ValueError(
-                f"the tokenizer in {str(self.folder.parent)!r} changed after the model was opened; open it again"
-            )
+    def _made_of_held(self) -> Any:
+        with tempfile.TemporaryDirectory() as place:
+            for name, content in self.held.items():
+                (Path(place) / name).write_bytes(content)
+            read = _read_tokenizer(Path(place))
+        read.name_or_path = str(self.folder)
+        if tokenizer_sha256(read) != self.tokenizer_sha256:
+            raise ValueError(f"the tokenizer in {str(self.folder.parent)!r} reads otherwise than before; open it again")
         return read
 
     def process(self, texts: list[str]) -> dict[str, Tensor]:
@@ -177,21 +185,23 @@ class TextProcessor:
             int(description["max_length"]), str(description.get("prefix", "")), cleaning_of(description),
             str(description.get("spelling", "none")),
         )  # fmt: skip
-        files = {path.name: path for path in sorted(place.glob("*")) if path.is_file()}
-        known = KnownFiles("tokenizers", f"{wanted} {how[0]}", files, ("plait", "transformers", "tokenizers"))
-        if files and known.facts() == {"tokenizer_sha256": wanted, "max_length": how[0]}:
+        held = _held(place)
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in held.items()}
+        known = KnownFiles("tokenizers", f"{wanted} {how[0]}", lambda: hashes, ("plait", "transformers", "tokenizers"))
+        facts = {"tokenizer_sha256": wanted, "max_length": how[0]}
+        if "tokenizer.json" in held and known.facts() == facts:
             processor = cls.__new__(cls)
             processor._set(place, *how)
-            processor.tokenizer_sha256 = wanted
+            processor.tokenizer_sha256, processor.held = wanted, held
             return processor
-        hashes = known.hashes()
         processor = cls(place, *how)
         if processor.tokenizer_sha256 != wanted:
             raise ValueError(
                 f"the tokenizer in {str(folder)!r} is not the one this model was made with "
                 f"(sha256 {processor.tokenizer_sha256[:12]}, expected {wanted[:12]})"
             )
-        known.note({"tokenizer_sha256": wanted, "max_length": processor.max_length}, hashes)
+        if processor.max_length == how[0] and getattr(processor.tokenizer, "backend_tokenizer", None) is not None:
+            known.note(facts, hashes)
         return processor
 
     @classmethod
@@ -204,6 +214,12 @@ def padding_of(folder: Path) -> tuple[int, str]:
     """The id that the tokenizer of a folder fills texts up with, and the side, "right" or "left"."""
     tokenizer = _read_tokenizer(folder)
     return int(tokenizer.pad_token_id), str(tokenizer.own_padding_side)
+
+
+def _held(folder: Path) -> dict[str, bytes]:
+    """The files of a folder by name, so that an opened model does not depend on it; {}: it is missing, or not flat."""
+    paths = sorted(folder.glob("*")) if folder.is_dir() else []
+    return {path.name: path.read_bytes() for path in paths} if all(path.is_file() for path in paths) else {}
 
 
 def _read_tokenizer(folder: Path) -> Any:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from plait.files import cache_root, file_sha256, write_text
+from plait.files import cache_root, write_text
 
 FORMAT = 2
 
@@ -25,13 +25,13 @@ class KnownFiles:
     Args:
         room: Folder of the cache that holds notes of this kind.
         key: What tells how the files are read.
-        files: The files, by the names under which they are noted.
+        hashes: Gives the sha256 of every file by the name under which it is noted.
         libraries: Packages whose versions count.
     """
 
-    def __init__(self, room: str, key: str, files: dict[str, Path], libraries: Iterable[str]) -> None:
+    def __init__(self, room: str, key: str, hashes: Callable[[], dict[str, str]], libraries: Iterable[str]) -> None:
         self.place = cache_root() / room / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
-        self.files = files
+        self.hashes = hashes
         self.asked = {"format": FORMAT, "key": key, "versions": {name: _version(name) for name in libraries}}
 
     def facts(self) -> dict[str, Any] | None:
@@ -43,10 +43,6 @@ class KnownFiles:
         if not isinstance(facts, dict) or known.get("sum") != _sum(facts) or known.get("files") != self.hashes():
             return None
         return facts
-
-    def hashes(self) -> dict[str, str]:
-        """sha256 of every file by its name."""
-        return {name: file_sha256(path) for name, path in self.files.items()}
 
     def note(self, facts: dict[str, Any], hashes: dict[str, str]) -> None:
         """Note facts of the files that had these hashes; where that cannot be done, they are read whole next time."""
