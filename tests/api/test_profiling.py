@@ -7,6 +7,7 @@ import importlib
 import json
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,29 @@ def test_operations_are_those_of_the_product() -> None:
     spent = clock.spent["encode: forward pass"]
     assert (spent.all_flops, spent.amount, spent.calls) == (2 * 3 * 8 * 4, 3.0, 1)
     assert clock.precision == {"encode: forward pass": "float32"}
+
+
+def test_openvino_encodes_under_a_profile_as_without() -> None:
+    """Operations counted while its network is traced would be part of the trace."""
+    pytest.importorskip("openvino", reason="extra openvino")
+    import torch
+
+    from fixtures.media import noise_png
+    from plait.encoders.image import TimmEncoder
+    from plait.inputs.feature_store import FeatureStore, encode_items
+    from plait.processors import ImageProcessor
+
+    torch.manual_seed(0)
+    encoder = TimmEncoder({"type": "timm", "reference": "t", "name": "mobilenetv3_small_050", "resizes": False}).eval()
+    cells = [noise_png(seed) for seed in range(5)]
+    keys = [f"{number:064x}" for number in range(5)]
+    with tempfile.TemporaryDirectory() as folder, plait.profile() as found:
+        features, _ = encode_items(
+            FeatureStore(folder), encoder, ImageProcessor(64), keys, cells.__getitem__, engine="openvino",
+            engine_required=True,
+        )  # fmt: skip
+    assert features.engine == "openvino" and found.phases["encode: forward pass"].amount == 5
+    assert found.encoding_gflops is None
 
 
 def test_of_calls_that_are_not_counted_as_many_operations_are_reckoned() -> None:

@@ -77,7 +77,8 @@ def _best_members(report: dict[str, Any], tr: Speaker, most: int = 6) -> list[st
         return []
     also = [name for name in (report.get("chosen_metric"),) if name is not None and name in used[0]["metrics"]]
     told = f"{metric} on choosing rows, on these rows" + "".join(f"; {name} on these rows" for name in also)
-    lines = [tr(f"{len(members)} models tried, {len(used)} answer together ({told}):")]
+    tried = f"{len(members)} models tried, {len(used)} answer together ({told}):"
+    lines = [tr(f"one model was tried ({told}):" if len(members) == 1 else tried)]
     for m in used[:most]:
         values = [m["validation"], m["metrics"][metric], *(m["metrics"][name] for name in also)]
         shown = tr.listed(tr("undefined") if v is None else f"{v:.3f}" for v in values)

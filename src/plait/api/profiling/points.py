@@ -22,7 +22,9 @@ STEP, OPTIMIZER = "train: forward and backward", "train: optimizer"
 FEW_COUNTED = 16  # of so many steps one has its operations counted, where counting takes about as long as the step
 DECODE_PICTURES = "encode: decode pictures"
 Amount = Callable[[tuple[Any, ...], dict[str, Any], Any], float]
-Counted = Callable[[Any], tuple[str, int, int]]  # precision; of how many calls one counts; how many run side by side
+Counted = Callable[
+    [Any], tuple[str, int, int]
+]  # precision; of how many calls one counts, 0: none; how many run side by side
 
 
 class Point(NamedTuple):
@@ -208,7 +210,7 @@ def _counted_call(original: Any, given: tuple[Any, ...], named: Any, phase: str,
 
     precision, every, at_once = counted(given[0])
     wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
-    if clock.calls(phase) % every:
+    if not every or clock.calls(phase) % every:
         found = original(*given, **named)
         wait()
         return found
@@ -221,7 +223,9 @@ def _counted_call(original: Any, given: tuple[Any, ...], named: Any, phase: str,
 
 
 def _of_encoding(run: Any) -> tuple[str, int, int]:
-    return ("bfloat16" if getattr(run, "use_bf16", False) else "float32"), 1, getattr(run, "lanes", 1)
+    """What another engine multiplies is not seen, and a network that it traces must not be: the trace would differ."""
+    by_torch = getattr(run, "engine", None) is None
+    return ("bfloat16" if getattr(run, "use_bf16", False) else "float32"), int(by_torch), getattr(run, "lanes", 1)
 
 
 def _of_step(trainer: Any) -> tuple[str, int, int]:

@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from plait.api.profiling.limits import Limits, measure_limits
-from plait.api.profiling.points import DECODE_PICTURES, ENCODE, OPTIMIZER, STEP, UNITS, timed
+from plait.api.profiling.points import DECODE_PICTURES, ENCODE, IMPORTS, OPTIMIZER, STEP, UNITS, timed
 from plait.api.profiling.spans import Clock, Spent
 from plait.report.languages import spoken, tr
 from plait.report.words import columns, listed
 
 BEFORE = "start of Python and of the command line"
 REST = "everything else"
+MOSTLY = 0.4  # of the whole, from which imports are worth a word
 _RUNNING = threading.Lock()
 
 
@@ -117,6 +118,12 @@ class Profile:
             lines.append(f"{limits.device}: matrix product {shown}" if shown else f"{limits.device}: not used")
         elif "bfloat16" in limits.products:
             lines.append(f"matrix product in bfloat16: {limits.products['bfloat16']:.0f} GFLOP/s")
+        imports = self.phases.get(IMPORTS, Spent()).seconds
+        if self.seconds and imports > MOSTLY * self.seconds:
+            lines.append(
+                f"imports took {imports / self.seconds:.0%} of it: a process that stays pays them once, plait serve or "
+                "Python that keeps the model"
+            )
         encoded, trained = self._share(self.encoding_gflops, ENCODE), self.training_share
         if self.encoding_gflops is not None and encoded is not None:
             rate, kind = _rate(self.encoding_gflops), self.precision.get(ENCODE, "float32")
