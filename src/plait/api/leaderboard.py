@@ -14,6 +14,7 @@ from plait.training.fitted import FittedParts
 from plait.training.unfinished import unfinished
 
 SHOWN = ("name", "validation", "weight", "seconds", "status")
+NUMBERS = SHOWN[1:4]
 
 
 class Leaderboard(list[dict[str, Any]]):
@@ -38,16 +39,17 @@ class Leaderboard(list[dict[str, Any]]):
 
     def _cells(self) -> list[list[str]]:
         return [list(SHOWN)] + [
-            [number(one[key]) if isinstance(one.get(key), float) else str(one.get(key) or "") for key in SHOWN]
+            ["" if one.get(key) is None else number(float(one[key])) if key in NUMBERS else " ".join(str(one[key]).split())
+             for key in SHOWN]
             for one in self
-        ]
+        ]  # fmt: skip
 
     def __repr__(self) -> str:
         cells = self._cells()
         widths = [max(columns(line[k]) for line in cells) for k in range(len(SHOWN))]
         return "\n".join(
             "  ".join(
-                " " * (width - columns(text)) + text if key in ("validation", "weight", "seconds") else
+                " " * (width - columns(text)) + text if key in NUMBERS else
                 text + " " * (width - columns(text))
                 for key, text, width in zip(SHOWN, line, widths, strict=True)
             ).rstrip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from torch import nn
 
 from fixtures.media import noise_png
 from plait.encoders.image import TimmEncoder
-from plait.inputs.feature_store import FeatureStore, encode_items
+from plait.inputs.feature_store import FeatureStore, encode_items, lanes
 from plait.inputs.feature_store.decoding import decoded_in_turns, num_bytes
 from plait.inputs.feature_store.lanes import in_lanes, num_lanes
 from plait.processors.image import ImageProcessor
@@ -75,7 +76,46 @@ def test_an_error_arrives_and_what_is_closed_early_ends() -> None:
     next(half)
     half.close()
     assert threads_of_a_new_thread() == 2
-    assert not [t for t in threading.enumerate() if t.name.startswith("plait-encode")]
+    assert len([t for t in threading.enumerate() if t.name.startswith("plait-encode")]) == 2  # they stay for the next
+
+
+@pytest.mark.timeout(60)
+def test_a_work_that_fails_at_once_never_hangs() -> None:
+    def fails(_: int) -> None:
+        raise RuntimeError("at once")
+
+    for _ in range(200):
+        with pytest.raises(RuntimeError, match="at once"):
+            list(in_lanes(fails, iter(range(9)), 2))
+
+
+def test_two_at_once_leave_the_threads_of_all_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "_made", {})
+    torch.set_num_threads(4)
+    seen: list[int] = []
+
+    def encode() -> None:
+        for _ in range(10):
+            found = list(in_lanes(lambda _: torch.get_num_threads(), iter(range(6)), 2))
+            seen.extend(made for _, made in found)
+
+    callers = [threading.Thread(target=encode) for _ in range(3)]
+    for one in callers:
+        one.start()
+    for one in callers:
+        one.join()
+    assert set(seen) <= {1, 2} and torch.get_num_threads() == threads_of_a_new_thread() == 4
+    torch.set_num_threads(2)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_process_makes_its_own() -> None:
+    assert [made for _, made in in_lanes(lambda n: n, iter(range(4)), 2)] == [0, 1, 2, 3]
+    child = os.fork()
+    if child == 0:
+        os._exit(int(not lanes._made == {}))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0 and lanes._made
 
 
 def test_lanes_are_for_networks_that_are_tested_on_cpus_with_threads_to_share() -> None:
@@ -99,11 +139,10 @@ def test_features_are_those_of_one_lane(tmp_path: Path, monkeypatch: pytest.Monk
     cells = [noise_png(seed) if seed != 7 else b"\x89PNG broken" for seed in range(41)]
     keys = [f"{number:064x}" for number in range(41)]
     asked: list[int] = []
-    lanes = in_lanes
 
     def noted(work: object, given: object, count: int) -> object:
         asked.append(count)
-        return lanes(work, given, count)  # type: ignore[arg-type]
+        return in_lanes(work, given, count)  # type: ignore[arg-type]
 
     monkeypatch.setattr("plait.inputs.feature_store.encode.in_lanes", noted)
     found = []
