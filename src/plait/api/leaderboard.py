@@ -38,11 +38,7 @@ class Leaderboard(list[dict[str, Any]]):
         return frame_of(list(self))
 
     def _cells(self) -> list[list[str]]:
-        return [list(SHOWN)] + [
-            ["" if one.get(key) is None else number(float(one[key])) if key in NUMBERS else " ".join(str(one[key]).split())
-             for key in SHOWN]
-            for one in self
-        ]  # fmt: skip
+        return [list(SHOWN)] + [[_cell(key, one.get(key)) for key in SHOWN] for one in self]
 
     def __repr__(self) -> str:
         cells = self._cells()
@@ -60,6 +56,12 @@ class Leaderboard(list[dict[str, Any]]):
         head, *rows = ["".join(f"<td>{escape(text)}</td>" for text in line) for line in self._cells()]
         body = "".join(f"<tr>{row}</tr>" for row in rows)
         return f"<table><thead><tr>{head.replace('td>', 'th>')}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(key: str, value: Any) -> str:
+    if value is None:
+        return ""
+    return number(float(value)) if key in NUMBERS else " ".join(str(value).split())
 
 
 def leaderboard(fitted: FittedParts) -> Leaderboard:
