@@ -98,7 +98,7 @@ def test_operations_are_those_of_the_product() -> None:
 
     point = next(p for p in POINTS if p.phase == "encode: forward pass")
     clock, weight = Clock(), torch.ones(8, 4)
-    product = timed_function(lambda run, inputs, number: inputs @ weight, point, clock, lambda run: ("float32", 1, 1))
+    product = timed_function(lambda run, inputs, number: inputs @ weight, point, clock, lambda run: ("float32", 1))
     product(None, torch.ones(3, 8), 3)
     spent = clock.spent["encode: forward pass"]
     assert (spent.all_flops, spent.amount, spent.calls) == (2 * 3 * 8 * 4, 3.0, 1)
@@ -135,7 +135,7 @@ def test_of_calls_that_are_not_counted_as_many_operations_are_reckoned() -> None
 
     point = next(p for p in POINTS if p.phase == "train: forward and backward")
     clock, weight = Clock(), torch.ones(8, 4)
-    product = timed_function(lambda trainer, inputs: inputs @ weight, point, clock, lambda trainer: ("float32", 4, 1))
+    product = timed_function(lambda trainer, inputs: inputs @ weight, point, clock, lambda trainer: ("float32", 4))
     for _ in range(6):
         product(None, torch.ones(3, 8))
     spent = clock.spent[point.phase]

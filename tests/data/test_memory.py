@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -212,3 +216,43 @@ def test_whatever_takes_a_bound_keeps_to_it() -> None:
         given = {one.name: None for one in wanted if one.default is one.empty and one.kind != one.VAR_KEYWORD}
         with pytest.raises(ValueError, match="memory is '4apples'; expected a size"):
             function(**{**given, "memory": "4apples"})
+
+
+FREED_AND_TAKEN = """
+import ctypes, json, resource
+from plait.data.memory import keep_freed, memory_bound
+library = ctypes.CDLL(None)
+library.malloc.restype, library.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+library.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        parts = [library.malloc(24_000_000) for _ in range(4)]
+        for part in parts:
+            library.memset(part, 1, 24_000_000)
+        for part in parts:
+            library.free(part)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+usual = faults()
+with memory_bound("2GB"):
+    bounded = keep_freed()
+kept = keep_freed()
+faults()
+print(json.dumps([bounded, kept, usual, faults()]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not hasattr(os, "confstr"), reason="GNU's C library")
+def test_freed_memory_is_kept_for_the_next_batch() -> None:
+    def said(**more: str) -> list[Any]:
+        given = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_") and k != "GLIBC_TUNABLES"}
+        done = subprocess.run(
+            [sys.executable, "-c", FREED_AND_TAKEN], env=given | more, capture_output=True, text=True, check=True
+        )
+        return list(json.loads(done.stdout))
+
+    bounded, kept, usual, afterwards = said()
+    assert (bounded, kept) == (False, True) and usual > 10_000 and afterwards < usual / 10
+    assert said(MALLOC_ARENA_MAX="2")[1] is False  # whoever set the environment decides

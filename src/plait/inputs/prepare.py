@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from plait.data.items import read_rows
+from plait.data.memory import keep_freed
 from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.rows import Items, Rows
@@ -224,6 +225,7 @@ def _faults(items: Items, inputs: Inputs, load: Load, progress: Progress | None)
     kind = MODALITY_KINDS.get(items.modality.kind)
     processor = inputs.processors[items.modality.name]
     failures: dict[int, str] = {}
+    keep_freed()  # the encoder works on these items in the model
     if kind.examine is None:
         return {}
     for i in range(len(items.keys)):

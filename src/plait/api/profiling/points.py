@@ -22,9 +22,7 @@ STEP, OPTIMIZER = "train: forward and backward", "train: optimizer"
 FEW_COUNTED = 16  # of so many steps one has its operations counted, where counting takes about as long as the step
 DECODE_PICTURES = "encode: decode pictures"
 Amount = Callable[[tuple[Any, ...], dict[str, Any], Any], float]
-Counted = Callable[
-    [Any], tuple[str, int, int]
-]  # precision; of how many calls one counts, 0: none; how many run side by side
+Counted = Callable[[Any], tuple[str, int]]  # precision; of how many calls one has its operations counted, 0: none
 
 
 class Point(NamedTuple):
@@ -86,7 +84,6 @@ POINTS = (
     Point(f"{_PROCESSORS}.waveform:WaveformProcessor.process", "encode: log-mel", _items),
     Point(f"{_PROCESSORS}.tabular:TabularProcessor.process", "numbers and categories", _items),
     Point("plait.inputs.feature_store.encode:_Run._encode", ENCODE, lambda given, _, __: float(given[2])),
-    Point("plait.inputs.feature_store.lanes:_first", "encode: wait for forward passes"),
     Point("plait.inputs.feature_store.space:Space.put", "feature store: write", _megabytes),
     Point("plait.inputs.feature_store.space:Space.missing", "feature store: read"),
     Point("plait.inputs.feature_store.space:Space.gather", "feature store: read"),
@@ -208,7 +205,7 @@ def _counted_call(original: Any, given: tuple[Any, ...], named: Any, phase: str,
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    precision, every, at_once = counted(given[0])
+    precision, every = counted(given[0])
     wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     if not every or clock.calls(phase) % every:
         found = original(*given, **named)
@@ -218,17 +215,17 @@ def _counted_call(original: Any, given: tuple[Any, ...], named: Any, phase: str,
     with FlopCounterMode(display=False) as counter:
         found = original(*given, **named)
     wait()
-    clock.count_flops(phase, float(counter.get_total_flops()), clock.now() - began, precision, at_once)
+    clock.count_flops(phase, float(counter.get_total_flops()), clock.now() - began, precision)
     return found
 
 
-def _of_encoding(run: Any) -> tuple[str, int, int]:
+def _of_encoding(run: Any) -> tuple[str, int]:
     """What another engine multiplies is not seen, and a network that it traces must not be: the trace would differ."""
     by_torch = getattr(run, "engine", None) is None
-    return ("bfloat16" if getattr(run, "use_bf16", False) else "float32"), int(by_torch), getattr(run, "lanes", 1)
+    return ("bfloat16" if getattr(run, "use_bf16", False) else "float32"), int(by_torch)
 
 
-def _of_step(trainer: Any) -> tuple[str, int, int]:
+def _of_step(trainer: Any) -> tuple[str, int]:
     """Precision of a step, and of how many one is counted: all where a processor trains large networks, whose batches
     differ; few of heads, and on an accelerator, which would wait for the counting.
     """
@@ -238,7 +235,7 @@ def _of_step(trainer: Any) -> tuple[str, int, int]:
 
     kind = getattr(trainer.model, "compute_dtype", torch.float32)
     is_long = not torch.cuda.is_available() and bool(learning_networks(trainer.model))
-    return str(kind).removeprefix("torch."), 1 if is_long else FEW_COUNTED, 1
+    return str(kind).removeprefix("torch."), 1 if is_long else FEW_COUNTED
 
 
 COUNTED: dict[str, Counted] = {ENCODE: _of_encoding, STEP: _of_step}

@@ -58,7 +58,7 @@ class Profile:
     def encoding_gflops(self) -> float | None:
         """Billions of operations a second of the encoders' forward passes; None where nothing was encoded."""
         spent = self.phases.get(ENCODE)
-        took = 0.0 if spent is None else spent.wall_seconds
+        took = 0.0 if spent is None else spent.seconds + spent.in_threads
         return spent.all_flops / took / 1e9 if spent is not None and spent.flops and took else None
 
     @property
@@ -194,7 +194,7 @@ def profile(*, flops: bool = True, since_start: bool = False) -> Iterator[Profil
 def _done(name: str, spent: Spent) -> str:
     if name not in UNITS:
         return ""
-    took = spent.wall_seconds
+    took = spent.seconds + spent.in_threads
     done = f"{spent.amount:,.0f}" if spent.amount >= 10 else f"{spent.amount:.1f}".removesuffix(".0")
     counted = f"{done} {tr(UNITS[name], 'unit')}"
     return listed([counted, tr(f"{spent.amount / took:,.0f} a second")] if took > 0 else [counted])

@@ -21,7 +21,6 @@ class Spent:
         flops: Floating point operations of the calls in which they were counted.
         counted: How many these are.
         counted_seconds: What these took, which counting makes longer.
-        at_once: How many calls on other threads run side by side, each on a share of the cores.
     """
 
     seconds: float = 0.0
@@ -31,7 +30,6 @@ class Spent:
     flops: float = 0.0
     counted: int = 0
     counted_seconds: float = 0.0
-    at_once: int = 1
 
     @property
     def all_flops(self) -> float:
@@ -39,14 +37,9 @@ class Spent:
         return self.flops * self.calls / self.counted if self.counted else 0.0
 
     @property
-    def wall_seconds(self) -> float:
-        """Seconds on the thread that is profiled and on others, where calls ran side by side their share of them."""
-        return self.seconds + self.in_threads / self.at_once
-
-    @property
     def uncounted_seconds(self) -> float:
         """Seconds of all calls, those that were counted taken for as long as the others, where there are others."""
-        took, others = self.wall_seconds, self.calls - self.counted
+        took, others = self.seconds + self.in_threads, self.calls - self.counted
         return (took - self.counted_seconds) * self.calls / others if self.counted and others else took
 
 
@@ -81,7 +74,7 @@ class Clock:
         with self._lock:
             self.spent.setdefault(phase, Spent()).amount += amount
 
-    def count_flops(self, phase: str, flops: float, seconds: float, precision: str, at_once: int = 1) -> None:
+    def count_flops(self, phase: str, flops: float, seconds: float, precision: str) -> None:
         """One call of a phase was of so many operations.
 
         Args:
@@ -89,14 +82,12 @@ class Clock:
             flops: Floating point operations.
             seconds: What it took, counting included.
             precision: "float32" or "bfloat16", in which it multiplied.
-            at_once: How many such calls run side by side on other threads.
         """
         with self._lock:
             spent = self.spent.setdefault(phase, Spent())
             spent.flops += flops
             spent.counted += 1
             spent.counted_seconds += seconds
-            spent.at_once = max(spent.at_once, at_once)
             self.precision[phase] = precision
 
     def calls(self, phase: str) -> int:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import itertools
 import json
 import time
 from collections import deque
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from plait.data.memory import keep_freed
 from plait.data.progress import Progress
 from plait.encoders.base import Encoded
 from plait.encoders.batching import most_bytes
@@ -34,7 +34,6 @@ from plait.inputs.feature_store.claims import Claims
 from plait.inputs.feature_store.decoding import num_decoders
 from plait.inputs.feature_store.engine_choice import PRODUCTS, chosen_engine
 from plait.inputs.feature_store.feature_set import FeatureSet
-from plait.inputs.feature_store.lanes import in_lanes, num_lanes
 from plait.inputs.feature_store.segment import SEGMENT_VERSION
 from plait.inputs.feature_store.space import Space
 from plait.inputs.feature_store.store import FeatureStore
@@ -42,7 +41,6 @@ from plait.inputs.feature_store.store import FeatureStore
 ROUNDS = 3  # more would be needed only if what was stored kept vanishing
 CLAIMS_A_RUN = 64  # so many claims share out a large table
 MOST_WAIT = 1.0
-LEAST_BATCHES = 2  # a lane; fewer are done sooner one by one, each on all threads
 
 
 def space_fingerprint(
@@ -129,13 +127,13 @@ def encode_items(
         if missing:
             if isinstance(encoder, DeferredEncoder):
                 encoder.become()
+            keep_freed()
             space.prepare()  # a folder that cannot be written shows before the work, not after
-            budget = most_bytes(encoder, target)
-            lanes = num_lanes(encoder, target, budget) if engine == "torch" else 1
             products = PRODUCTS.get(engine, "float32")
             forward = None if engine == "torch" else OpenVinoForward(encoder, with_tokens, products)
-            run = _Run(encoder, target, use_bf16, with_tokens, Buffer(space, with_tokens), forward, lanes)
-            work = _Work(space, run, processor, keys, load, batch_size, workers or num_decoders(target), budget)
+            run = _Run(encoder, target, use_bf16, with_tokens, Buffer(space, with_tokens), forward)
+            decoders = workers or num_decoders(target)
+            work = _Work(space, run, processor, keys, load, batch_size, decoders, most_bytes(encoder, target))
             was_training = encoder.training
             encoder.eval()
             try:
@@ -192,9 +190,6 @@ def _describe(encoder: torch.nn.Module) -> object:
     return described
 
 
-Arrays = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]  # vectors [B, D], tokens [B, T, D], mask [B, T]
-
-
 @dataclass
 class _Run:
     """What a forward needs, and where its results go."""
@@ -205,31 +200,24 @@ class _Run:
     with_tokens: bool
     buffer: Buffer
     engine: Callable[[dict[str, Tensor]], Encoded] | None = None
-    lanes: int = 1
 
-    def encode(self, batch: Batch) -> Arrays:
-        """Vectors, tokens and masks of a batch; any thread may ask."""
-        return self._by_halves(batch.inputs, len(batch.indices)) if batch.indices else (np.zeros((0, 0)), None, None)
-
-    def _by_halves(self, inputs: dict[str, Tensor], num_items: int) -> Arrays:
-        """The batch at once, or in halves where a GPU has no room for it."""
+    def forward(self, inputs: dict[str, Tensor], items: list[tuple[int, str]]) -> dict[int, str]:
+        """Encode a batch into the buffer; returns the items whose features are not finite."""
         try:
-            return self._encode(inputs, num_items)
+            vectors, tokens, masks = self._encode(inputs, len(items))
         except torch.OutOfMemoryError:
-            if num_items == 1:
+            if len(items) == 1:
                 raise
+        else:
+            return self._keep(items, vectors, tokens, masks)
         torch.cuda.empty_cache()
-        half = num_items // 2  # outside the handler, which would keep the failed batch alive
-        first = self._by_halves({name: value[:half] for name, value in inputs.items()}, half)
-        second = self._by_halves({name: value[half:] for name, value in inputs.items()}, num_items - half)
-        vectors, tokens, masks = (
-            None if one is None or other is None else np.concatenate([one, other])
-            for one, other in zip(first, second, strict=True)
-        )
-        assert vectors is not None
-        return vectors, tokens, masks
+        half = len(items) // 2  # outside the handler, which would keep the failed batch alive
+        first = self.forward({name: value[:half] for name, value in inputs.items()}, items[:half])
+        return first | self.forward({name: value[half:] for name, value in inputs.items()}, items[half:])
 
-    def _encode(self, inputs: dict[str, Tensor], num_items: int) -> Arrays:
+    def _encode(
+        self, inputs: dict[str, Tensor], num_items: int
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         moved = {name: value.to(self.device, non_blocking=True) for name, value in inputs.items()}
         autocast = torch.autocast("cuda", dtype=torch.bfloat16) if self.use_bf16 else contextlib.nullcontext()
         with torch.inference_mode(), autocast:
@@ -246,9 +234,13 @@ class _Run:
             return vectors, tokens, np.ones(tokens.shape[:2], dtype=bool)
         return vectors, tokens, encoded.mask_BT.bool().cpu().numpy()
 
-    def keep(self, items: list[tuple[int, str]], arrays: Arrays) -> dict[int, str]:
-        """Take the features of items into the buffer; returns the items whose features are not finite."""
-        vectors, tokens, masks = arrays
+    def _keep(
+        self,
+        items: list[tuple[int, str]],
+        vectors: np.ndarray,
+        tokens: np.ndarray | None,
+        masks: np.ndarray | None,
+    ) -> dict[int, str]:
         bad = {}
         for row, (index, key) in enumerate(items):
             own = None if tokens is None or masks is None else tokens[row][masks[row]]
@@ -291,8 +283,8 @@ class _Work:
                 done = total - len(missing)
                 try:
                     with contextlib.closing(self._batches(kind, missing, claims)) as batches:
-                        for batch, arrays in self._encoded(batches, len(missing)):
-                            self._keep(batch, arrays, failures, on_error)
+                        for batch in batches:
+                            self._forward(batch, failures, on_error)
                             claims.touch()
                             done += len(batch.indices) + len(batch.failures)
                             wait = 0.1
@@ -318,18 +310,11 @@ class _Work:
             self.processor, walk, self.load, self.batch_size, self.workers, self.budget, in_turns=in_turns
         )
 
-    def _encoded(self, batches: Generator[Batch], num_items: int) -> Generator[tuple[Batch, Arrays]]:
-        """Batches with their features; several are worked on at once where there are enough for it to pay."""
-        first = next(batches, None)
-        if first is None:
-            return
-        enough = num_items >= LEAST_BATCHES * self.run.lanes * len(first.indices)
-        yield from in_lanes(self.run.encode, itertools.chain([first], batches), self.run.lanes if enough else 1)
-
-    def _keep(self, batch: Batch, arrays: Arrays, failures: dict[int, str], on_error: str) -> None:
+    def _forward(self, batch: Batch, failures: dict[int, str], on_error: str) -> None:
         _note(failures, batch.failures, on_error)
         if batch.indices:
-            _note(failures, self.run.keep([(i, str(self.keys[i])) for i in batch.indices], arrays), on_error)
+            bad = self.run.forward(batch.inputs, [(i, str(self.keys[i])) for i in batch.indices])
+            _note(failures, bad, on_error)
 
     def _left(self, missing: list[int], failures: dict[int, str]) -> list[int]:
         """What is neither stored nor beyond repair, in the same order."""
