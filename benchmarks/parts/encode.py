@@ -1,5 +1,6 @@
 """Encoding into an empty feature store, beside sentence-transformers and a timm loop, and beside the bare forward.
 
+Peers run in processes of their own (``apart.py``): Plait keeps freed memory in its process, which would help them.
 The side of Plait is what fit, predict and an index run on cells: hashing, reading, preparing, batching, encoding,
 storing. The bare forward is the same encoder on the very tensors that Plait fed it, so that the ratio says what
 everything else takes.
@@ -8,9 +9,11 @@ everything else takes.
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from apart import Apart
 from index_speed import timm_loop
 from parts.drawn import photos, texts
 from parts.part import Asked, Goal, Measured
@@ -32,16 +36,22 @@ OVERHEAD = Goal("ratio", "pipeline at most 10 % over the raw forward", at_least=
 
 def encode_texts(asked: Asked) -> list[Measured]:
     """Two lines: beside sentence-transformers, and beside the raw forward."""
-    from sentence_transformers import SentenceTransformer
-
     sentences, data = texts(asked, 32 if asked.quick else 256)
     encoder, processor = load_encoder("minilm", "text")
-    other = SentenceTransformer(str(locate("minilm")), device="cpu")
     keep = partial(stored, encoder, processor, sentences, sentences.__getitem__, _text_key)
-    sides = {"Plait": keep, "sentence-transformers encode": lambda: other.encode(sentences)}
     goal = Goal("ratio", "at least 1.3 times sentence-transformers", at_least=1.3)
     setting = f"{len(sentences)} texts, minilm, {asked.threads} threads"
-    return both("text", sides, encoder, asked, data, setting, goal)
+    with Apart(sentence_transformers_side, str(locate("minilm")), sentences, asked.threads) as other:
+        sides = {"Plait": keep, "sentence-transformers encode": other}
+        return both("text", sides, encoder, asked, data, setting, goal)
+
+
+def sentence_transformers_side(folder: str, sentences: list[str], threads: int) -> Callable[[], np.ndarray]:
+    """Its ``encode``."""
+    from sentence_transformers import SentenceTransformer
+
+    torch.set_num_threads(threads)
+    return partial(SentenceTransformer(folder, device="cpu").encode, sentences)
 
 
 def encode_photos(asked: Asked) -> list[Measured]:
@@ -49,11 +59,20 @@ def encode_photos(asked: Asked) -> list[Measured]:
     places, data = photos(asked, 16 if asked.quick else 128)
     encoder, processor = load_encoder("efficientnet-lite0", "image")
     keep = partial(stored, encoder, processor, places, lambda i: Path(places[i]).read_bytes(), _file_key)
-    sides = {"Plait": keep, "timm, DataLoader of 2 workers": lambda: timm_loop(encoder.model, processor, places, 2)}
     goal = Goal("ratio", "at least 2 times a timm loop over a DataLoader", at_least=2.0)
     setting = f"{len(places)} pictures at {processor.size} px, efficientnet-lite0, {asked.threads} threads"
-    lines = both("images", sides, encoder, asked, data, setting, goal)
+    with Apart(timm_side, places, asked.threads) as other:
+        sides = {"Plait": keep, "timm, DataLoader of 2 workers": other}
+        lines = both("images", sides, encoder, asked, data, setting, goal)
     return lines + ([by_openvino(encoder, processor, places, asked, data, setting)] if is_installed() else [])
+
+
+def timm_side(places: list[str], threads: int) -> Callable[[], np.ndarray]:
+    """The loop of a notebook, with the same weights and sizes."""
+    torch.set_num_threads(threads)
+    multiprocessing.set_start_method("fork", force=True)  # of the loader's workers, as it is on Linux by default
+    encoder, processor = load_encoder("efficientnet-lite0", "image")
+    return lambda: timm_loop(encoder.model, processor, places, 2).numpy()
 
 
 def stored(
@@ -106,7 +125,7 @@ def both(
     notes = [] if cosine > 0.9999 else ["the vectors are not equal: the ratio does not count"]
     fed_text = f"{setting}, {len(fed)} batches"
     return [
-        Measured(f"encode-{kind}", own, peer, data, setting, turns, same, goal, notes),
+        Measured(f"encode-{kind}", own, peer, data, setting, replace(turns, cpu={}), same, goal, notes),
         Measured(f"overhead-{kind}", own, "raw forward", data, fed_text, turns, {"same tensors": 1.0}, OVERHEAD),
     ]
 
