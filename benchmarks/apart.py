@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -33,7 +33,8 @@ class Apart(AbstractContextManager["Apart"]):
         return self._answer()
 
     def __exit__(self, *_: object) -> None:
-        self.here.send(False)
+        with suppress(OSError):  # one that failed is gone
+            self.here.send(False)
         self.process.join()
 
     def _answer(self) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from fixtures.lazy import lazy
 from fixtures.media import noise_png
-from plait.encoders import Encoder, load_encoder
+from plait.encoders import Encoder, engine, load_encoder
 from plait.weights.quiet import quiet_transformers
 
 hf = lazy("transformers")
@@ -128,3 +128,11 @@ Load = Callable[..., tuple[Encoder, Any, list[Any]]]
 def load() -> Load:
     """``load(case, folders, tmp_path, **options)`` gives encoder, processor and three items of one case."""
     return _load
+
+
+@pytest.fixture
+def fresh_engine() -> Iterator[None]:
+    """Nothing that OpenVINO compiled, refused or said before the test, or in it, is left."""
+    engine.forget()
+    yield
+    engine.forget()

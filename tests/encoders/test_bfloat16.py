@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,9 @@ from plait.encoders import engine, load_encoder
 from plait.weights.quiet import quiet_transformers
 
 pytest.importorskip("openvino", reason="extra openvino")
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:transformers.*")
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    engine.forget()
-    yield
-    engine.forget()
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning:transformers.*"), pytest.mark.usefixtures("fresh_engine"),
+]  # fmt: skip
 
 
 def test_near_pytorch_and_apart_from_float32(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,12 @@ from plait.encoders import Encoder, engine, image, load_encoder
 from plait.weights.quiet import quiet_transformers
 
 pytest.importorskip("openvino", reason="extra openvino")
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:transformers.*")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning:transformers.*"), pytest.mark.usefixtures("fresh_engine"),
+]  # fmt: skip
 
 TEXT_FAMILIES = ["bert", "roberta", "distilbert", "modernbert", "electra", "albert", "deberta", "mpnet", "gpt2", "t5"]
 WORDS = "two brown dogs run over the green grass a man in blue".split()
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    engine.forget()
-    yield
-    engine.forget()
 
 
 def tiny(name: str, kind: str, folder: Path) -> tuple[Encoder, Any]:

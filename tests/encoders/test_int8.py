@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,9 @@ from plait.encoders.base import Encoded
 from plait.weights.quiet import quiet_transformers
 
 pytest.importorskip("openvino", reason="extra openvino")
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:transformers.*")
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    engine.forget()
-    yield
-    engine.forget()
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning:transformers.*"), pytest.mark.usefixtures("fresh_engine"),
+]  # fmt: skip
 
 
 @pytest.fixture

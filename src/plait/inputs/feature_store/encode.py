@@ -127,7 +127,8 @@ def encode_items(
         if missing:
             if isinstance(encoder, DeferredEncoder):
                 encoder.become()
-            keep_freed()
+            if target.type == "cpu":
+                keep_freed()
             space.prepare()  # a folder that cannot be written shows before the work, not after
             products = PRODUCTS.get(engine, "float32")
             forward = None if engine == "torch" else OpenVinoForward(encoder, with_tokens, products)
